@@ -55,7 +55,7 @@ class RepeatDiagnosis(RepeatRuns):
 
     def diagnose(self) -> Finding:
         try:
-            finding = self._find_cause()
+            finding = self._find_cause_here() or self._find_cause_in_forks()
             finding = finding if self.further else self._locate(finding, self.divergence)
         except ExperimentFailed as error:
             finding, self.further = self._conclude_unknown(f"the cause could not be established: {error}"), ()
@@ -73,9 +73,6 @@ class RepeatDiagnosis(RepeatRuns):
         finding = build_unknown_finding(reason + note, replace(self._evidence, divergence=None))
         tested = {*self._ruled_out, *[SHARED_STATE] * bool(self._no_cause_reason)}
         return add_seen_calls(finding, self._evidence, tested - self._not_suspended.keys())
-
-    def _find_cause(self) -> Finding:
-        return self._find_cause_here() or self._find_cause_in_forks()
 
     def _find_cause_here(self) -> Finding | None:
         """The cause, if this process can tell."""
