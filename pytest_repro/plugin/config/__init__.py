@@ -34,7 +34,7 @@ def add_options(parser: pytest.Parser) -> None:
         for option in options:
             _add_ini_key(parser, option)
             if option.on_command_line:
-                group.addoption(f"--repro-{option.name}", default=None, **option.get_argparse_keywords())
+                group.addoption(f"--repro-{option.name}", default=None, **option.argparse_keywords)
 
 
 def _add_ini_key(parser: pytest.Parser, option: Option) -> None:

@@ -28,7 +28,7 @@ def read_profile(profiles: dict[str, str], name: str) -> dict[str, Any]:
     parser = _ProfileParser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for option in OPTIONS:
         if option.on_command_line and option.field != "profile":
-            parser.add_argument(f"--repro-{option.name}", **option.get_argparse_keywords())
+            parser.add_argument(f"--repro-{option.name}", **option.argparse_keywords)
     try:
         values = vars(parser.parse_args(shlex.split(profiles[name])))
     except ValueError as error:

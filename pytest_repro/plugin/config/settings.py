@@ -30,12 +30,14 @@ class Option:
         annotation: Of its *field*; decides the type in the ini file.
         name: On the command line, after ``--repro-``.
         key: Name in the ini file, and of the parsed option.
+        argparse_keywords: Of ``ArgumentParser.add_argument``, on the command line and in a profile.
     """
 
     field: str
     annotation: str
     name: str
     key: str
+    argparse_keywords: dict[str, Any]
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Option:
     def __set_name__(self, owner: type, name: str) -> None:
         self.field, self.annotation = name, owner.__annotations__[name]
         self.name, self.key = name.replace("_", "-"), f"repro_{name}"
+        self.argparse_keywords = {"dest": self.key, "help": self.help, **self._get_argument_keywords()}
 
     @property
     def parse(self) -> Callable[[object], Any]:
@@ -71,13 +74,11 @@ class Option:
         except BadArgument as error:
             raise ArgumentTypeError(f"{error.value!r}: {error.allowed}") from None
 
-    def get_argparse_keywords(self) -> dict[str, Any]:
-        """Keywords of ``ArgumentParser.add_argument``, on the command line and in a profile."""
-        keywords: dict[str, Any] = {"dest": self.key, "help": self.help}
+    def _get_argument_keywords(self) -> dict[str, Any]:
         if self.metavar is None:
-            return {**keywords, "action": "store_true"}
+            return {"action": "store_true"}
         action = "append" if self.annotation == "Axes" else "store"
-        keywords |= {"action": action, "type": self.parse_argument, "metavar": self.metavar}
+        keywords = {"action": action, "type": self.parse_argument, "metavar": self.metavar}
         return keywords if self.bare_value is None else {**keywords, "nargs": "?", "const": self.bare_value}
 
 

@@ -80,7 +80,9 @@ def format_differing_runs(mismatches: Sequence[Mismatch], runs: Sequence[Run]) -
 
 def _format_run_numbers(numbers: Sequence[int]) -> str:
     """``run 3``, ``runs 1, 2``, ``runs 1 to 4``; *numbers* count from 0."""
-    return f"run{'s' * (len(numbers) != 1)} {format_numbers([number + 1 for number in numbers])}"
+    if len(numbers) == 1:
+        return f"run {numbers[0] + 1}"
+    return f"runs {format_numbers([number + 1 for number in numbers])}"
 
 
 def describe_problem(verdict: Verdict) -> str:
