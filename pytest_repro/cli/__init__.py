@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.cli import commands
 from pytest_repro.cli.commands import BadOption, Command
 from pytest_repro.core.plan.arguments import BadArgument

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.adapters import STANDARD_LIBRARY, active_adapters, environment
 from pytest_repro.adapters import __name__ as _ADAPTERS
 from pytest_repro.cli.commands import Command, Result

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_repro._version import __version__
+from pytest_repro import __version__
 from pytest_repro.cli.merge.merge import merge_environments
 from pytest_repro.cli.merge.merged_test import MergedTest, Writer
 from pytest_repro.cli.merge.shard_set import ShardSet, measure_span
