@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from pytest_repro.core.trace.columns import ALL, Collective
-from pytest_repro.traces.op_location import next_sequence_number
+from pytest_repro.traces.backward_links import next_sequence_number
 from pytest_repro.traces.op_reader import OpRecord
 from pytest_repro.traces.op_schema import COLLECTIVE_OPS, RECEIVE, WAIT, CollectiveOp, OpSchema
 

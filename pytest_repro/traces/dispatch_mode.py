@@ -16,6 +16,7 @@ from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_repro.core.trace.columns import NO_FORWARD, Columns
+from pytest_repro.traces.backward_links import BackwardLinks, get_running_node, next_sequence_number
 from pytest_repro.traces.collectives import CollectiveReader
 from pytest_repro.traces.digests import (
     FAKE_TENSOR,
@@ -26,7 +27,7 @@ from pytest_repro.traces.digests import (
     hide_from_modes,
 )
 from pytest_repro.traces.known_memory import PLAIN_TENSORS, KnownMemory
-from pytest_repro.traces.op_location import BackwardLinks, Locator, get_running_node, next_sequence_number
+from pytest_repro.traces.op_location import Locator
 from pytest_repro.traces.op_reader import OpReader, OpRecord, digest_generator_state, find_default_generator
 from pytest_repro.traces.op_schema import OpSchema, read_schema
 
