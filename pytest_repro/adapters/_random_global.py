@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytest_repro.interpose.patch import real_id
@@ -38,33 +39,41 @@ decode_state: Callable[[Any], tuple[Any, ...]] = _decode_memory if _IS_KNOWN els
 """What ``getstate()`` would have returned, from what :data:`read_state` did."""
 
 GLOBAL_GENERATOR: random.Random = random.getstate.__self__  # type: ignore[attr-defined]
-_seed = random.Random.seed  # a test may replace random.seed()
 _seeded: tuple[int, Any] = -1, None
 _saved: tuple[Any, tuple[Any, ...]] = None, ()
 
 
+def _find_generator() -> random.Random:
+    """The generator behind ``random.random()``: a program may have installed one of its own."""
+    found = getattr(random.random, "__self__", None)
+    return found if isinstance(found, random.Random) else GLOBAL_GENERATOR
+
+
 def read_key() -> Any:
     """The state of the global generator, to be compared."""
-    return read_state(GLOBAL_GENERATOR)
+    generator = _find_generator()
+    return read_state(generator) if type(generator) is random.Random else generator.getstate()
 
 
 def seed_all(seed: int) -> None:
     """Seeds the global generator: it takes 8 µs, to compare 0.5, and few phases of a test draw."""
     global _seeded
-    if _seeded != (seed, read_state(GLOBAL_GENERATOR)):
-        _seed(GLOBAL_GENERATOR, seed)
-        _seeded = seed, read_state(GLOBAL_GENERATOR)
+    generator = _find_generator()
+    if type(generator) is not random.Random:
+        generator.seed(seed)
+    elif _seeded != (seed, read_state(generator)):
+        random.Random.seed(generator, seed)  # a test may replace random.seed()
+        if _seeded[0] != seed:  # read from another one, since a thread may draw from this one
+            _seeded = seed, read_state(random.Random(seed))
 
 
 def save_state() -> Callable[[], None]:
     """Saves the state of the global generator. The function it returns restores it."""
     global _saved
-    found = read_state(GLOBAL_GENERATOR)
-    if _saved[0] != found:  # most tests begin with the state of the one before
-        _saved = found, decode_state(found)
-    state = _saved[1]
-
-    def restore() -> None:
-        random.setstate(state)
-
-    return restore
+    generator = _find_generator()
+    if type(generator) is not random.Random:
+        return partial(generator.setstate, generator.getstate())
+    found, saved = read_state(generator), _saved
+    if saved[0] != found:  # most tests begin with the state of the one before
+        _saved = saved = found, decode_state(found)
+    return partial(random.Random.setstate, generator, saved[1])

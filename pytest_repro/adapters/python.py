@@ -12,6 +12,7 @@ Limits: dicts need plain keys; other objects are read by no adapter.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -96,7 +97,7 @@ def _read_loggers() -> dict[str, tuple[int, list[Any]]]:
 
 
 def _set_logger(expression: str, level: int, handlers: list[Any]) -> None:
-    name = expression.removeprefix("logging.getLogger('").removesuffix("')")
+    name = ast.literal_eval(expression.removeprefix("logging.getLogger(").removesuffix(")"))
     logger = sys.modules["logging"].getLogger(name)
     logger.setLevel(level)
     logger.handlers[:] = handlers

@@ -68,9 +68,14 @@ class ProgramFork:
     def _start(self) -> None:
         self._requests, self._answers = os.pipe(), os.pipe()
         time.sleep(0.01)  # lets the thread that receives messages finish the last one
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of the thread that waits for messages
-            self._pid = os.fork()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of the thread that waits for messages
+                self._pid = os.fork()
+        except OSError:
+            for end in (*self._requests, *self._answers):
+                os.close(end)
+            raise
         if not self._pid:
             os.close(self._requests[1])  # or the end of this process would not end the fork
             self._serve_and_exit()

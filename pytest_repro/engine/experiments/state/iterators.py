@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dis
 import gc
 import itertools
 import warnings
@@ -88,6 +89,15 @@ def _list_referents(value: Any) -> list[Any]:
             except TypeError:
                 pass
     return gc.get_referents(value)
+
+
+def can_rewind(value: object) -> bool:
+    """Whether code that uses *value* cannot tell an iterator in its place: it has no methods of its own."""
+    if not isinstance(value, GeneratorType):
+        return isinstance(value, RewoundIterator) or type(value).__module__ in _MODULES
+    names = [each.opname for each in dis.get_instructions(value.gi_code) if each.opname != "RESUME"]
+    after = [b for a, b in itertools.pairwise(names) if a == "YIELD_VALUE"]
+    return all(name == "POP_TOP" or name.startswith("JUMP") for name in after)  # others get what is sent
 
 
 class Rewinder:

@@ -5,13 +5,14 @@ Contents are put back into the objects that held them, so that whoever else refe
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from types import ModuleType
+from types import GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_repro.adapters import (
@@ -22,7 +23,7 @@ from pytest_repro.adapters import (
     find_generator_adapter,
 )
 from pytest_repro.core.diagnose import StateRoot
-from pytest_repro.engine.experiments.state.iterators import Rewinder, Setter, is_iterator
+from pytest_repro.engine.experiments.state.iterators import Rewinder, Setter, can_rewind, is_iterator
 from pytest_repro.engine.experiments.state.process_state import (
     MODULE_PARTS,
     StateFacts,
@@ -70,6 +71,11 @@ class _Keeper(StateVisitor):
     ) -> Callable[[], object] | None:
         if setter is None or slots is None or not is_iterator(value):
             return _make_restorer(value, slots)
+        if not can_rewind(value):
+            if isinstance(value, GeneratorType):
+                return None
+            iterator = copy.copy(value)
+            return lambda: setter(copy.copy(iterator))
         rewinder = self._rewinders[id(value)] = Rewinder(value)
         rewinder.add(setter)
         return rewinder.restore
