@@ -182,3 +182,24 @@ def test_seeding_does_not_depend_on_functions_that_a_test_replaces(monkeypatch: 
     monkeypatch.undo()
     random.setstate(before)
     assert seeded == expected
+
+
+def test_a_generator_that_a_program_puts_behind_random_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(random.Random):
+        draws = 0
+
+        def getstate(self) -> tuple[Any, ...]:
+            return self.draws, super().getstate()
+
+        def setstate(self, state: tuple[Any, ...]) -> None:
+            self.draws = state[0]
+            super().setstate(state[1])
+
+    for generator in (random.Random(42), Counted(42)):
+        for name in ("random", "seed", "getstate", "setstate"):
+            monkeypatch.setattr(random, name, getattr(generator, name))
+        before, restore = generator.getstate(), adapter.save_global_states()
+        adapter.seed(3)
+        assert generator.random() == random.Random(3).random()
+        restore()
+        assert generator.getstate() == before

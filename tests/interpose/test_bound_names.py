@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import inspect
 import os
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pytest_repro.causes import get_cause
+from pytest_repro.interpose._bound.names import Places
 from pytest_repro.interpose.call_log import log_calls
 from pytest_repro.interpose.patch import Patch, patch_everywhere
+from tests.conftest import Project
 
 now = datetime.datetime.now
 
@@ -102,3 +107,44 @@ def test_the_call_of_a_default_factory_is_the_users() -> None:
     (call,) = log.calls
     assert (call.display_name, call.via.rpartition(".")[2]) == ("time.time()", "__init__")
     assert call.location.rpartition(":")[0] == __file__
+
+
+def test_lazy_objects_are_not_made(project: Project) -> None:
+    project(
+        """
+        import random
+        class Lazy:
+            @property
+            def __class__(self): return type(random.random())
+        lazy = Lazy()
+        def test_a(repro): repro.record(x=random.random())
+        """
+    ).check(passed=1)
+
+
+def test_what_a_module_holds_is_not_kept_alive() -> None:
+    module = ModuleType("own")
+    exec("class Big: pass\nowner = Big(); table = {'big': Big()}\ndef get(big=Big()): pass", vars(module))
+    kept = Places([module])
+    held = [weakref.ref(each) for each in (module.owner, module.table["big"], module.get)]
+    del module.owner, module.table, module.get
+    gc.collect()
+    assert [each() for each in held] == [None, None, None]
+    assert list(kept.replace(lambda value: value)) == []
+
+
+def test_a_function_kept_as_a_method_gets_its_object(project: Project) -> None:
+    project.inquires = True
+    project(
+        """
+        import threading, time
+        class Worker(threading.Thread):
+            begin = threading.Thread.start
+            def run(self): self.result = time.time()
+        def test_a(repro):
+            worker = Worker()
+            worker.begin()
+            worker.join()
+            repro.record(x=worker.result)
+        """
+    ).check(failed=1, says="cause      clock")

@@ -194,7 +194,7 @@ def test_a_companion_a_value_and_the_search_for_a_cause_are_told(project: Projec
         "test_a: run 2 of 3 (1 in fresh memory), ",
         "test_a: seed check with seed 1, ",
         "test_a: run 3 of 3, ",
-        "test_a: starting 4 interpreters",
+        "test_a: starting 2 interpreters",
     ):
         assert any(line.startswith(says) for line in seen), (says, sorted(s for s in seen if ": " in s))
 

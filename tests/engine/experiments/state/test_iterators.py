@@ -5,14 +5,14 @@ from __future__ import annotations
 import collections
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pytest_repro.engine.experiments.state import process_state
-from pytest_repro.engine.experiments.state.iterators import describe_position
+from pytest_repro.engine.experiments.state.iterators import can_rewind, describe_position
 from pytest_repro.engine.experiments.state.process_state import capture_state
 from pytest_repro.engine.experiments.state.state_diff import diff_states
 from pytest_repro.engine.experiments.state.state_restore import StateRestorer
@@ -89,3 +89,13 @@ def test_words_for_a_move(module: Any) -> None:
     assert [each.description for each in changes] == [
         "has moved on", "changed from count(0) to count(1)", "changed from 2 to 1"
     ]  # fmt: skip
+
+
+def average() -> Generator[float, float, None]:
+    total = 0.0
+    while True:
+        total += yield total
+
+
+def test_a_generator_that_is_sent_values_is_not_replaced() -> None:
+    assert [can_rewind(each) for each in (decay(1.0), delegate(), average())] == [True, True, False]
