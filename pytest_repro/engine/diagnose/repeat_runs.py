@@ -123,15 +123,16 @@ class RepeatRuns:
             )
         if not self._is_equal(fresh):
             return ""
-        # One shifted run is enough: a rare difference would have occurred in the fresh runs. All three
-        # are forks of one moment, since addresses may change between experiments.
-        purpose += ", the second with another memory layout"
-        shifted = self._run(3, purpose, suspended, fresh_forks=True, shift_heap=True)
-        if shifted.differing == (1,):
-            return ADDRESS_LAYOUT
+        # One shifted run is enough: a rare difference would have occurred in the fresh runs. All are forks of
+        # one moment, since addresses may change between experiments. A thread may still change some.
+        purpose += ", every second with another memory layout"
         seen = self._evidence.changes or self._evidence.calls_for(SHARED_STATE)
-        if seen and shifted.equal and shifted.reference_digest == fresh.reference_digest:
-            return SHARED_STATE
+        for runs in (3, 5):
+            shifted = self._run(runs, purpose, suspended, fresh_forks=True, shift_heap=True)
+            if shifted.differing == tuple(range(1, runs, 2)):
+                return ADDRESS_LAYOUT
+            if seen and shifted.equal and shifted.reference_digest == fresh.reference_digest:
+                return SHARED_STATE
         self._no_cause_reason = describe_unseen_state()
         return ""
 
